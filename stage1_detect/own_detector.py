@@ -1,12 +1,15 @@
 """Detect with a user's function: an object in Python, or `FILE.py:NAME`, whose code is executed.
 
 Whatever such a detector raises or returns for a frame, its video fails with one line, and the job
-continues.
+continues; a detector that ends its process, such as with `sys.exit`, fails the job.
 """
 
 import inspect
+import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -77,20 +80,31 @@ class CallableDetector:
     def infer(
         self, prepared: Sequence[NDArray[np.uint8]], batch: FrameBatch
     ) -> list[tuple[tuple[int, ...], Any]]:
-        """Return size and result of each frame; an error is the result of each frame."""
+        """Return size and result of each frame; an error is the result of each frame.
+
+        Raises:
+            DetectorError: if the detector tries to end the process.
+        """
         results: Sequence[Any]
         try:
-            if batch.is_first and hasattr(self._own, "reset"):
-                self._own.reset()
-            times = tuple(seconds for _, seconds in batch.frames)
-            results = [*self._own([*prepared], batch.video, times)]
-            if len(results) != len(prepared):
-                raise DetectorError(
-                    f"expected a result for each of {len(prepared)} frames, got {len(results)}"
-                )
+            with _without_exit(self.entry.config_name):
+                results = self._results(prepared, batch)
         except Exception as err:  # the user's code can raise any exception
+            if isinstance(err, _ExitError):
+                raise
             results = [err] * len(prepared)
         return [(image.shape[:2], one) for image, one in zip(prepared, results, strict=True)]
+
+    def _results(self, prepared: Sequence[NDArray[np.uint8]], batch: FrameBatch) -> Sequence[Any]:
+        if batch.is_first and hasattr(self._own, "reset"):
+            self._own.reset()
+        times = tuple(seconds for _, seconds in batch.frames)
+        results = [*self._own([*prepared], batch.video, times)]
+        if len(results) != len(prepared):
+            raise DetectorError(
+                f"expected a result for each of {len(prepared)} frames, got {len(results)}"
+            )
+        return results
 
     def encode(self, result: tuple[tuple[int, int], Any]) -> FrameDetections:
         """Return the detections of a frame.
@@ -187,12 +201,42 @@ def _made(detector: str, device: str) -> Any:
     sys.modules[module.__name__] = module  # read by dataclasses, for example
     try:
         content = read_bounded(path, most_bytes=_MOST_BYTES, error=DetectorError)
-        exec(compile(content, str(path), "exec"), module.__dict__)
-        factory = getattr(module, name)
-        takes_device = "device" in inspect.signature(factory).parameters
-        return factory(device=device) if takes_device else factory()
+        with _without_exit(f"--detector {path_text(detector)}"):
+            exec(compile(content, str(path), "exec"), module.__dict__)
+            factory = getattr(module, name)
+            takes_device = "device" in inspect.signature(factory).parameters
+            return factory(device=device) if takes_device else factory()
+    except _ExitError:
+        raise
     except Exception as err:  # the user's code can raise any exception
         raise DetectorError(f"--detector {path_text(detector)}: {_text(err)}") from err
+
+
+class _ExitError(DetectorError):
+    """A detector that tries to end its process."""
+
+
+@contextmanager
+def _without_exit(where: str) -> Iterator[None]:
+    """Raise an error if the user's code in the block calls `sys.exit` or `os._exit`: a job that
+    ends with exit code 0 counts as done. Other threads, and processes forked here, can exit."""
+    here, end = (os.getpid(), threading.get_ident()), os._exit
+
+    def refused(status: int) -> None:
+        if (os.getpid(), threading.get_ident()) != here:
+            end(status)
+        raise SystemExit(status)
+
+    os._exit = refused  # type: ignore[assignment]
+    try:
+        yield
+    except SystemExit as err:
+        raise _ExitError(
+            f"{where}: expected results, got an attempt to end the process (exit code "
+            f"{err.code!s:.40}); remove sys.exit and os._exit from the detector"
+        ) from err
+    finally:
+        os._exit = end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

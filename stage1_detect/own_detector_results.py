@@ -101,13 +101,24 @@ def _array(value: Any) -> NDArray[Any]:
 
 
 def _encoded(masks: NDArray[Any], shape: tuple[int, int, int]) -> tuple[bytes, ...]:
-    """Return masks as run lengths: true, not 0, or probabilities above one half."""
+    """Return masks as run lengths: true, not 0, or probabilities above one half.
+
+    Raises:
+        DetectorError: if the masks have another shape, or values that are neither.
+    """
     masks_NHW = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
     if masks_NHW.shape != shape and shape[0]:
         raise DetectorError(
             "expected masks over the whole frame, (objects, height, width) = "
             f"{shape}, got {masks.shape}"
         )
+    if masks.dtype != np.bool_ and masks.size:
+        least_value, most = masks.min(), masks.max()
+        if not (least_value >= 0 and most <= (1 if masks.dtype.kind == "f" else 255)):
+            raise DetectorError(
+                "expected masks of true and false, of whole numbers from 0 to 255, or of "
+                f"probabilities, got values from {least_value} to {most}"
+            )
     least = _MASK_THRESHOLD if np.issubdtype(masks.dtype, np.floating) else 0
     return tuple(rle.encode(mask_HW > least) for mask_HW in masks_NHW)
 

@@ -190,6 +190,12 @@ object_options = combined(
         is_flag=True,
         help="Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this.",
     ),
+    click.option(
+        "--lines",
+        metavar="SHAPE",
+        help="What lines of ultralytics contain: box or polygon, and +confidence and +track where "
+        "these follow.  [default: what the lines of a file tell]",
+    ),
 )
 """How imported objects are read."""
 shards = click.option("--shards", type=PATH, help="Folder of shards.  [default: shards/DATASET]")

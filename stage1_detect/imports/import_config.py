@@ -1,5 +1,6 @@
 """What `import_objects` is told, and what other functions that read objects share with it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,15 +12,17 @@ RecordsName = Literal["coco", "something-else", "csv", "masks", "supervision", "
 """Formats whose objects lie in the frames of a video."""
 FormatName = Literal["authors", "epic100", RecordsName]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
-    "authors": ("first_frame", "names", "classes", "groups"),
-    "epic100": ("first_frame", "names", "classes", "groups"),
-    "something-else": ("names", "classes", "groups"),
-    "csv": ("names", "groups"),
-    "masks": ("groups",),
-    "supervision": ("names", "groups"),
+    "authors": ("first_frame", "names", "classes", "groups", "lines"),
+    "epic100": ("first_frame", "names", "classes", "groups", "lines"),
+    "coco": ("lines",),
+    "something-else": ("names", "classes", "groups", "lines"),
+    "csv": ("names", "groups", "lines"),
+    "masks": ("groups", "lines"),
+    "supervision": ("names", "groups", "lines"),
     "ultralytics": ("groups",),
 }
 """Options that a format does not support."""
+_LINES = re.compile(r"(box|polygon)(\+confidence)?(\+track)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class ObjectOptions:
     """File with one class per line; default: the classes of the source."""
     groups: bool = False
     """Whether to import COCO annotations with iscrowd = 1."""
+    lines: str | None = None
+    """What lines of ultralytics contain, such as `polygon+confidence`; default: what they tell."""
 
     def check(self, objects: Path | None, form: FormatName | None) -> None:
         """Check the options of a command that may be given objects, or none, in a format.
@@ -51,6 +56,11 @@ class ObjectOptions:
             if getattr(self, name) not in (None, False):
                 option = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{option}: {reason if form else 'requires --objects; add it'}")
+        if self.lines is not None and not _LINES.fullmatch(self.lines):
+            raise ConfigError(
+                "--lines: expected box or polygon, then +confidence, +track, both or neither, got "
+                f"{self.lines[:40]!r}; correct it"
+            )
         if form == "ultralytics" and self.classes is None:
             raise ConfigError(
                 "--format ultralytics: requires the names of the classes in the order of their "

@@ -160,6 +160,7 @@ def plan_import(
             "detector": asdict(entry),
             "rate": config.rate,
             **{name: getattr(config.options, name) for name in _OPTIONS},
+            **({"lines": config.options.lines} if config.options.lines else {}),
         },
         manifest=ManifestFile.of(own_file(manifest)),
         data_root=str(data_root_of(manifest, config.data_root)),
@@ -233,6 +234,7 @@ def _entry(
     if form in RECORDS:
         files += [source.digest for source in planned.values()]
         files += [getattr(config.options, name) for name in _OPTIONS]
+        files += [config.options.lines] if config.options.lines else []
     if config.options.classes is not None:
         names = tuple(read_class_names(config.options.classes))
     elif set(names) <= set(COCO_CLASSES):

@@ -13,6 +13,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -125,12 +126,15 @@ def find_source_videos(
         ]
         return found, ()
     names: dict[str, None] = {}
-    classes = config.options.classes
+    classes, lines = config.options.classes, config.options.lines
+    read: Callable[..., Iterator[SourceRecord]] = form.read
+    if lines is not None:
+        read = partial(read, lines=lines)
     numbered = [] if classes is None else [*read_class_names(classes)]
 
     def records_of(file: Path) -> Iterator[SourceRecord]:
         own = dict.fromkeys(numbered)
-        yield from form.read(file, pattern, own)
+        yield from read(file, pattern, own)
         names.update(own)
 
     pattern = _pattern(config.options.names, form, source)

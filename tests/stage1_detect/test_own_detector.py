@@ -1,6 +1,7 @@
 """Any function that takes frames detects, resumes and fails as MMDetection's models do."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +223,9 @@ HOSTILE = {
     "a type": (lambda results: [3] * len(results), "expected supervision.Detections"),
     "size": (changed(masks=np.ones((2, 9, 9))), "(2, 48, 64), got (2, 9, 9)"),
     "NaN box": (changed(boxes=np.full((2, 4), np.nan)), "boxes with finite"),
+    "NaN mask": (changed(masks=np.full((2, 48, 64), np.nan)), "got values from nan to nan"),
+    "-1 in a mask": (changed(masks=np.full((2, 48, 64), -1)), "got values from -1 to -1"),
+    "logits": (changed(masks=np.full((2, 48, 64), 7.5)), "got values from 7.5 to 7.5"),
     "class": (changed(labels=np.array([0, 2])), "labels of object 1: expected a class, 0 to 1"),
     "text": (changed(boxes="left"), "ValueError"),
     "many": (changed(**MANY), "expected at most 10,000 objects"),
@@ -245,6 +249,30 @@ def test_what_goes_wrong_fails_its_video_with_one_line(config, name) -> None:
     assert done.record["total_frames"] == 8  # b, and the first unit of a
     told = verify_folder(config.out)
     assert [problem.message for problem in told if "failed" not in problem.message] == []
+
+
+@pytest.mark.parametrize("end", [lambda: sys.exit(), lambda: sys.exit(0), lambda: os._exit(0)])
+def test_a_detector_that_ends_its_process_fails_the_job(config, end) -> None:
+    """Nothing counts as done, and the same command without its exits detects everything."""
+
+    class Ending(Blocks):
+        def __call__(self, frames: Any, video: Any, times: Any) -> Any:
+            end()
+
+    with pytest.raises(DetectorError, match="blocks 1: expected results, got an attempt to end"):
+        orn.detect(replace(config, detector=Ending()))
+    assert not [*config.out.glob("shard-*")]
+    assert orn.detect(replace(config, detector=Blocks())).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["import sys; sys.exit(0)", "import os\nmake = lambda: os._exit(0)"]
+)
+def test_a_file_that_ends_the_process_is_named(config, tmp_path, text) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    with pytest.raises(DetectorError, match=r"own\.py:make: expected results, got an attempt"):
+        orn.detect(replace(config, detector=f"{path}:make"))
 
 
 def test_many_objects_are_kept(config) -> None:

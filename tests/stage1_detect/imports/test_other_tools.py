@@ -124,7 +124,7 @@ def test_labels_of_ultralytics(objects, names, tmp_path, after, scores, tracks) 
     folders = {}
     for kind, own in (("boxes", BOXES), ("polygons", POLYGONS)):
         lines = [line + end for line, end in zip(own, after, strict=True)]
-        folders[kind] = labels(tmp_path / kind, a_3=lines, b_1=lines[:1], c_2=[])
+        folders[kind] = labels(tmp_path / kind, a_3=lines, b_1=lines[1:], c_2=[])
     words = ("--format", "ultralytics", "--classes", names)
     for kind, source in folders.items():
         summary, shard = objects(source, *words)
@@ -163,7 +163,7 @@ def test_names_of_labels_may_have_other_forms(objects, names, tmp_path: Path) ->
         ("0.95 mouse", "expected one of 2 classes"),
         ("0", "as fractions of the frame"),
         ("\x00\x1b[31m \udcff", "expected one of 2 classes"),
-        ("0 " + "0 0 1 1 " * 500, "polygon: expected a perimeter"),
+        ("0 " + "0 0 1 0.9 " * 500, "polygon: expected a perimeter"),
         (f"{BOXES[0]}\n{BOXES[1]} 0.5", "object 2: expected one of"),
     ],
 )
@@ -188,3 +188,43 @@ def test_labels_require_names(refused, names, tmp_path: Path) -> None:
     named = (*words, "--classes", names)
     (source / "a_1.txt").rename(source / "a.txt")
     assert f"{source}/a.txt: expected a name with a video" in refused(source, *named)
+
+
+POSE = "0 0.5 0.5 0.4 0.8 0.45 0.2 0.55 0.2 0.5 0.85"
+CORNER = "0 0.2 0.6 0.4 0.7 0.3 0.8 0.2 1"
+
+
+@pytest.mark.parametrize("line", [CORNER, POSE, f"{POSE} 0.9 1"])
+def test_a_file_that_can_be_read_in_two_ways_is_refused(objects, names, tmp_path, line) -> None:
+    source = labels(tmp_path, a_1=[line], b_1=[BOXES[0]])
+    words = ("--format", "ultralytics", "--classes", names)
+    summary, _ = objects(source, *words, exit_code=3)
+    (failed,) = summary["failed"]
+    assert failed["id"] == "a" and "pass --lines" in failed["reason"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shape", "score", "track"),
+    [
+        (CORNER, "polygon", 1.0, None),
+        ("0 0.5 0.5 0.2 0.2 1", "box+confidence", 1.0, None),
+        ("0 0.5 0.5 0.2 0.2 1", "box+track", 1.0, 1),
+        (f"{CORNER} 0.5 1", "polygon+confidence+track", 0.5, 1),
+    ],
+)
+def test_an_option_says_what_lines_contain(
+    objects, names, tmp_path, line, shape, score, track
+) -> None:
+    source = labels(tmp_path, a_1=[line])
+    words = ("--format", "ultralytics", "--classes", names, "--lines", shape)
+    _, shard = objects(source, *words)
+    frame = shard.frame(0)
+    assert frame.scores.tolist() == [score]
+    assert (None if frame.tracks is None else frame.tracks.tolist()) == (track and [track])
+
+
+def test_lines_have_a_known_shape(refused, names, tmp_path) -> None:
+    source = labels(tmp_path, a_1=[BOXES[0]])
+    words = ("--format", "ultralytics", "--classes", names)
+    assert "--lines: expected box" in refused(source, *words, "--lines", "pose", exit_code=2)
+    assert "does not apply" in refused(source, "--format", "coco", "--lines", "box", exit_code=2)
