@@ -161,7 +161,7 @@ def predict_film(
     return FilmPrediction(
         video=video.id,
         classes=model.classes if is_multi else model.classes[:-1],
-        end=end_of_video(frames.decoded_seconds),
+        end=end_of_video(frames.decoded_seconds, video.id),
         seconds=seconds_T,
         probabilities=chances_TA,
         intervals=tuple(found),

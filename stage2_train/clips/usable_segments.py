@@ -1,13 +1,14 @@
 """Joining segments, clip store and shards: the usable segments of a split.
 
 A segment is usable if its video is in the clip store and in the shards, and each of its frames has
-detections near its time. Segments of videos that could not be decoded are skipped and counted;
-other missing data is an error, unless the caller accepts partial data. Data is joined before
-training and evaluation.
+detections near its time; times of long videos may lack them, which counts as no objects, as in
+prediction, unless most of the video does. Segments of videos that could not be decoded are skipped
+and counted; other missing data is an error, unless the caller accepts partial data. Data is joined
+before training and evaluation.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,6 +40,8 @@ class SkippedSegment:
     """Location in the segment, and the difference from the expected data."""
     remedy: str | None = None
     """How to provide missing data; None if that is not possible."""
+    lacks_few: bool = False
+    """Whether most frames of the video have detections near their time."""
 
     @property
     def why(self) -> str:
@@ -96,8 +99,7 @@ def join_split(
         split: name of the split.
         clips: their frames.
         detections: their detections.
-        partial: whether to skip segments with missing data instead of raising an error; windows of
-            long videos are kept where detections are missing.
+        partial: whether to skip segments with missing data instead of raising an error.
         by_time: whether frames and detections are matched by time.
 
     Raises:
@@ -112,9 +114,8 @@ def join_split(
     if by_time:
         there = [segment for segment in segments if problems[segment.video_id] is None]
         far = _without_detections(there, clips.frames, detections)
-    keeps_far = partial and dataset.films is not None
-    if keeps_far:
-        _warn(f"{dataset.name}, {split}", far.values(), "has no objects there")
+        if dataset.films is not None:
+            far = _refusable(f"{dataset.name}, {split}", far)
     usable: list[Segment] = []
     skipped = [
         SkippedSegment(
@@ -130,7 +131,7 @@ def join_split(
         problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
         if problem is not None:
             skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
-        elif segment.id in far and not keeps_far:
+        elif segment.id in far:
             skipped.append(far[segment.id])
         else:
             usable.append(segment)
@@ -171,7 +172,10 @@ def check_detections(
         segments = [segment for segment in dataset.segments if segment.split == split]
         problems = {name: _objects_problem(name, detections) for name in _by_video(segments)}
         there = [segment for segment in segments if problems[segment.video_id] is None]
-        skipped = [*_without_detections(there, frames_of, detections).values()]
+        far = _without_detections(there, frames_of, detections)
+        if dataset.films is not None:
+            far = _refusable(f"{dataset.name}, {split}", far)
+        skipped = [*far.values()]
         for segment in segments:
             if problem := problems[segment.video_id]:
                 skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
@@ -189,6 +193,14 @@ def _refuse_missing(split: str, skipped: Iterable[SkippedSegment], num_listed: i
         f"{split}: {len(missing):,} of {counted(num_listed, 'segment')} cannot be used, first "
         f"{first.id}: {first.why}; {first.remedy}, or exclude such segments with --partial"
     )
+
+
+def _refusable(split: str, far: Mapping[str, SkippedSegment]) -> dict[str, SkippedSegment]:
+    """Return the segments of long videos that mostly lack detections; warn of the others, whose
+    times without detections have no objects."""
+    kept = {name: row for name, row in far.items() if row.lacks_few}
+    _warn(split, kept.values(), "without objects there")
+    return {name: row for name, row in far.items() if name not in kept}
 
 
 def _by_video(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
@@ -275,6 +287,7 @@ def _without_detections(
             worst = int(far_n[np.argmax(nearest.gaps_n[far_n])])
             far[segment.id] = SkippedSegment(
                 id=segment.id,
+                lacks_few=2 * int(nearest.is_near_n.sum()) > len(seconds_F),
                 reason="some of its frames have no detections near their time",
                 detail=(
                     f"{far_n.size} of {counted(len(own), 'frame')} of video {video_id}, worst at "

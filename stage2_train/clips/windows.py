@@ -5,6 +5,7 @@ They are computed from the intervals of a data set whenever they are needed. Win
 both ends of a video, so that every time is the middle of one; there, a window has fewer frames.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -16,13 +17,20 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import SPLITS, Dataset, Films, Segment
 from orn.shared.errors import JoinError
 from orn.shared.shards.time_join import frame_interval
+from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
+
+logger = logging.getLogger(__name__)
 
 _LEAST_INSIDE = 0.5
 """Share of an interval that must be before the end of its video; headers and frames of a video may
 differ a little."""
 Span = tuple[float, float, int]
 """Start and stop in seconds, and class."""
+_LONGEST_VIDEO = 3 * 24 * 3600.0
+"""Limit on the end of a long video in seconds; 10 times a second, it has 2.6 million windows."""
+_NAMED = 5
+"""Maximum number of intervals that a warning names."""
 _PER_INTERVAL = 2.0
 """Duration of a window, in median durations of a training interval."""
 _DRAWN = 3
@@ -49,10 +57,20 @@ def windows_per_drawn(window: float, rate: float) -> int:
     return max(round(window * rate / _DRAWN), 1)
 
 
-def end_of_video(seconds_F: NDArray[np.float64]) -> float:
+def end_of_video(seconds_F: NDArray[np.float64], video_id: str) -> float:
     """Return the time at which a video ends, given the (F,) times of its frames: a median distance
-    after the last one."""
-    return float(seconds_F[-1]) + frame_interval(seconds_F, otherwise=0.0)
+    after the last one.
+
+    Raises:
+        JoinError: if it is days after its start, as after a damaged time stamp.
+    """
+    end = float(seconds_F[-1]) + frame_interval(seconds_F, otherwise=0.0)
+    if end > _LONGEST_VIDEO:
+        raise JoinError(
+            f"video {video_id!r}: expected time stamps up to {_LONGEST_VIDEO:,.0f} s (three days), "
+            f"got {end:,.0f} s; repair the file (ffmpeg -i OLD -c copy NEW), or cut it"
+        )
+    return end
 
 
 def described_times(
@@ -147,6 +165,7 @@ def _windows(
             )
     observed = films.observed.get(video_id, (TimeRange(),))
     middles_N = described_times(end, films.rate, observed)
+    _warn_of_undescribed(video_id, spans, middles_N, films.rate)
     labels: list[tuple[int, ...]]
     if dataset.task == "single-label":
         background = len(dataset.classes) - 1
@@ -160,6 +179,23 @@ def _windows(
             split=films.split_of.get(video_id, "train"),
             labels=own,
             group=films.group_of.get(video_id),
+        )
+
+
+def _warn_of_undescribed(
+    video_id: str, spans: Iterable[Span], seconds_N: NDArray[np.float64], rate: float
+) -> None:
+    """Warn of intervals in which there is no described time, of which nothing is learned."""
+    unmet = [
+        f"{start:g} to {stop:g} s"
+        for start, stop, _ in spans
+        if np.searchsorted(seconds_N, start) == np.searchsorted(seconds_N, stop)
+    ]
+    if unmet:
+        logger.warning(
+            "video %s: %s between two described times (%g a second), or not watched, and not "
+            "learned: %s; a higher rate in section intervals of the manifest describes more",
+            *(video_id, counted(len(unmet), "interval"), rate, first_few(unmet, _NAMED)),
         )
 
 

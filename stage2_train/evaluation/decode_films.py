@@ -106,7 +106,7 @@ def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
         FilmRow(
             video=video,
             group=group,
-            end=end_of_video(opened.clips.frames(video).seconds),
+            end=end_of_video(opened.clips.frames(video).seconds, video),
             frame_seconds=opened.clips.frames(video).frame_seconds,
             observed=tuple(
                 (span.start_seconds, span.stop_seconds)

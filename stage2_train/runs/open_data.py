@@ -87,7 +87,7 @@ class OpenedData:
     detections: DetectionFolder
     """Objects."""
     partial: bool = False
-    """Whether segments of missing videos are omitted, and times of long videos may lack objects."""
+    """Whether segments of missing videos are omitted."""
 
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
         """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
@@ -109,7 +109,7 @@ class OpenedData:
         def end_of(video_id: str) -> float | None:
             if video_id not in self.clips:
                 return None
-            return end_of_video(self.clips.frames(video_id).seconds)
+            return end_of_video(self.clips.frames(video_id).seconds, video_id)
 
         return with_windows(self.dataset, clip_frames, end_of, splits)
 
@@ -156,7 +156,7 @@ class OpenedData:
         settings = replace(
             clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
-            may_lack_objects=self.partial and dataset.films is not None,
+            may_lack_objects=dataset.films is not None,
             has_one_clip=has_one_clip,
             draws_one_of=self._draws_one_of(recipe.data.clip_frames),
         )

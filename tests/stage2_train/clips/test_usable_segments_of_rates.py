@@ -111,22 +111,27 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
     assert len(join_split(dataset, "train", *data, by_time=False).segments) == 2
 
 
-def test_times_of_long_videos_without_detections_have_no_objects(tiny_world, tmp_path) -> None:
-    """With partial data, their windows are kept."""
+def test_times_of_long_videos_without_detections_have_no_objects(
+    tiny_world, tmp_path, caplog
+) -> None:
+    """Their windows are kept, as in prediction, and counted; not those of a video that mostly lacks
+    detections, which are those of another file."""
     made = clips_of(tmp_path, Fraction(50), num_masks=40)
     data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
     late = replace(whole_video("film"), id="late", start_seconds=1)
     films = Films(background="none", rate=50.0, split_of={"film": "train"})
     dataset = replace(tiny_world.dataset, segments=(late,), films=films)
-    with pytest.raises(JoinError, match="--partial"):
-        join_split(dataset, "train", *data)
-    assert join_split(dataset, "train", *data, partial=True).segments == (late,)
+    assert join_split(dataset, "train", *data).segments == (late,)
+    assert "1 segment without objects there" in caplog.text and "32 of 50" in caplog.text
     write_gray(tmp_path / "film.mp4", 20)
     film = Video(id="film", path=tmp_path / "film.mp4")
     dataset = replace(dataset, videos=(film,))
     whole = observed_parts(dataset)
+    check_detections(whole, ["train"], data[1], clip_frames=2)
+    clips_of(tmp_path / "few", Fraction(50), num_masks=20)
+    few = DetectionFolder(tmp_path / "few")
     with pytest.raises(JoinError, match=r"1 of 1 .* video film, worst at 1.9000 s"):
-        check_detections(whole, ["train"], data[1], clip_frames=2)
+        check_detections(whole, ["train"], few, clip_frames=2)
     early = {"film": (TimeRange(0, 1.2),)}
     watched = replace(dataset, films=replace(films, observed=early))
     check_detections(observed_parts(watched), ["train"], data[1], clip_frames=2)

@@ -19,6 +19,7 @@ from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.windows import (
     drawn_windows,
+    end_of_video,
     middle_of,
     num_drawn,
     window_at,
@@ -144,3 +145,15 @@ def test_a_share_is_drawn_with_no_more_background_than_activities(flags, one_of,
     activities = len(drawn) - background
     assert activities == -(-flags.count(False) // one_of)
     assert background <= (activities or -(-len(flags) // one_of))
+
+
+def test_intervals_between_two_described_times_are_counted_and_named(films, caplog):
+    short = replace(films.segments[0], start_seconds=0.51, stop_seconds=0.52)
+    with_windows(replace(films, segments=(*films.segments, short)), 2, lambda video: 10.0)
+    assert "1 interval between two described times" in caplog.text
+    assert "0.51 to 0.52 s" in caplog.text
+
+
+def test_a_damaged_last_time_stamp_is_refused():
+    with pytest.raises(JoinError, match="'film': expected time stamps up to 259,200 s"):
+        end_of_video(np.array([0.0, 0.1, 0.2, 1e9]), "film")
