@@ -31,6 +31,8 @@ _PROBE_SECONDS = 0.2
 """Time for which a job waits for a process that only looks whether the job is running."""
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
+_LONGEST_NAME = 160
+"""Bytes of a name in those of its temporary files, which may have 255 with host and process."""
 _ABANDONED_SECONDS = 24 * 3600
 """Age after which a temporary file from another machine is considered abandoned."""
 
@@ -100,7 +102,8 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 def temporary_file(path: Path) -> Iterator[Path]:
     """Yield a path for a temporary file in the folder of `path`, which is created if necessary. The
     file is removed at the end of the block."""
-    temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    ending = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.parent / f"{_temporary_begin(path)}{ending}"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
@@ -122,9 +125,15 @@ def remove_stale_temporaries(folder: Path) -> None:
 
 def remove_temporaries(path: Path) -> None:
     """Remove all temporary files of `path`, whose writers must have ended."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
+    for temporary in path.parent.glob(f"{glob.escape(_temporary_begin(path))}*"):
         if _TEMPORARY_NAME.match(temporary.name):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_begin(path: Path) -> str:
+    """Return how the names of temporary files of a path begin; a long name is cut to leave room
+    for the rest."""
+    return f".{os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])}.tmp-"
 
 
 def _is_stale(path: Path, *, host: str, pid: int) -> bool:

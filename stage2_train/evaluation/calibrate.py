@@ -18,7 +18,7 @@ import torch
 
 from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device
-from orn.shared.errors import PipelineError
+from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.stage2_train.clips.usable_segments import JoinedSplit
@@ -44,7 +44,13 @@ from orn.stage2_train.runs.run_folder import (
     weights_digest,
 )
 from orn.stage2_train.runs.saved_predictions import load_predictions
-from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
+from orn.stage2_train.runs.trained import (
+    check_decoder,
+    data_of_run,
+    fold_runs,
+    inference_precision,
+    open_model,
+)
 from orn.stage2_train.settings.resources import DataAndDevice
 
 
@@ -104,7 +110,14 @@ def stale_calibration(config: CalibrateConfig) -> str | None:
 def _why_stale(made_from: Mapping[Path, MadeFrom]) -> str | None:
     """Return why the temperatures in one of the folders must be fitted again; None if none must."""
     reasons = (why_stale(own / TEMPERATURES_NAME, inputs) for own, inputs in made_from.items())
-    return next((why for why in reasons if why is not None), None)
+    why = next((why for why in reasons if why is not None), None)
+    if why is None:
+        try:
+            for own in made_from:
+                check_decoder(own, read_config(own), load_temperatures(own / TEMPERATURES_NAME))
+        except CheckpointError:
+            return "the decoder has other classes"
+    return why
 
 
 def _held_out(run: Path, resources: DataAndDevice) -> tuple[OpenedData, JoinedSplit]:

@@ -48,6 +48,11 @@ class Temperatures:
             return f"not calibrated: expected {FEWEST_SEGMENTS} clips that trained no weights"
         return f"calibrated on {counted(self.num_segments, 'clip')} of {self.fitted_on}"
 
+    def decodes(self, num_classes: int, *, multi_label: bool) -> bool:
+        """Return whether the decoder, if there is one, has the classes of a data set."""
+        expected = [2] * num_classes if multi_label else [num_classes]
+        return not self.decoder or [len(own.prior) for own in self.decoder] == expected
+
     def row(self) -> NDArray[np.float64]:
         """Return the (3,) temperatures of the network, the forest and the head over time."""
         return np.array([self.network, self.forest, self.film])

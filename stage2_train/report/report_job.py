@@ -21,7 +21,7 @@ from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
 from orn.stage2_train.report.eval_results import Measured, load_measured
 from orn.stage2_train.report.explained_clips import EvaluatedRun, explain_clips
-from orn.stage2_train.report.film_timelines import write_timelines
+from orn.stage2_train.report.film_timelines import TIMELINES, write_timelines
 from orn.stage2_train.report.report_view import report_page, update_command
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.find_run import chosen_run
@@ -127,14 +127,16 @@ def _made_from(run: Path, folds: Sequence[Path], split: Split) -> MadeFrom:
 
 
 def _results(run: Path, folds: Sequence[Path], split: Split) -> list[Path]:
-    """Return the results of a run and of its baseline, and with folds also those of each fold."""
+    """Return the results of a run and of its baseline, with folds also those of each fold, and the
+    timelines beside the report, which are to be as they were written."""
     names = {run: FOLDS if folds else split, **dict.fromkeys(folds, "test")}
-    return [
+    results = [
         path
         for of, name in names.items()
         for folder in (of, run / BASELINE_NAME / of.relative_to(run))
         for path in result_paths(folder, name)
     ]
+    return [*results, *sorted((run / TIMELINES).rglob("*.html"))]
 
 
 def _evaluated(model: OpenedModel, measured: Measured, resources: DataAndDevice) -> EvaluatedRun:

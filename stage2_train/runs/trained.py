@@ -14,7 +14,7 @@ from orn.shared.devices import choose_device, choose_precision
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.outputs import differences
-from orn.shared.text import counted, first_few
+from orn.shared.text import counted, first_few, path_text
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_objects import FilmStatistics
@@ -22,6 +22,7 @@ from orn.stage2_train.intervals.stored_film_head import FittedFilmHead, read_fil
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.fitted_forest import FittedForest, ForestInputs, read_forest
 from orn.stage2_train.parts.temperatures import NOT_FITTED, Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
@@ -176,6 +177,10 @@ def open_model(
         logger.warning(
             "%s: no forest, which is fitted when training ends; using the network alone", run
         )
+    temperatures = NOT_FITTED
+    if is_calibrated:
+        temperatures = read_temperatures(run, weights=weights_digest(run))
+        check_decoder(run, config, temperatures)
     film_head = film_head_of_run(run, config)
     if film_head is None and reads_films(config) and is_first_process():
         logger.warning("%s: no head over time, which is trained last; using the others", run)
@@ -187,10 +192,19 @@ def open_model(
         step=best.step,
         forest=forest,
         film_head=film_head,
-        temperatures=(
-            read_temperatures(run, weights=weights_digest(run)) if is_calibrated else NOT_FITTED
-        ),
+        temperatures=temperatures,
     )
+
+
+def check_decoder(run: Path, config: RunConfig, temperatures: Temperatures) -> None:
+    """Raise CheckpointError if the decoder of a run has other labels than its classes."""
+    number, task = len(config.dataset.classes), config.dataset.task
+    if not temperatures.decodes(number, multi_label=task == "multi-label"):
+        raise CheckpointError(
+            f"{path_text(run / TEMPERATURES_NAME)}: expected a decoder of "
+            f"{counted(number, 'class', 'classes')}, got another number; run `orn run` again, or "
+            "export the model again"
+        )
 
 
 def forest_of_run(run: Path, config: RunConfig) -> FittedForest | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orn.stage2_train.report import explained_clips
+from orn.stage2_train.report import explained_clips, report_job
 from orn.stage2_train.report.eval_results import Measured
 from orn.stage2_train.report.label_doubts import Doubt
 from tests.running import LAPTOP, run_orn
@@ -90,3 +90,23 @@ def test_other_systems_have_no_pairs_and_say_so(train_tiny, tmp_path, settings: 
     html = (run / "report.html").read_text("utf-8")
     assert html.count("relates no pairs of detected objects") == 2
     assert "important pairs" not in html[html.index('id="mistakes"') :]
+
+
+def test_timelines_that_are_gone_or_edited_make_a_report_stale(
+    train_tiny, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(run: Path, *_: Any) -> list[Any]:
+        for name in ("a", "b/c"):
+            page = run / "timelines" / f"{name}.html"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text("a timeline")
+        return []
+
+    monkeypatch.setattr(report_job, "write_timelines", write)
+    run = train_tiny(tmp_path)
+    page = run / "timelines" / "b" / "c.html"
+    for spoil in (page.unlink, lambda: page.write_text("edited")):
+        run_orn("report", run, *LAPTOP)
+        assert report_job.stale_report(run) is None
+        spoil()
+        assert "c.html has changed" in str(report_job.stale_report(run))

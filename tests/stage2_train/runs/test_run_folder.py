@@ -5,9 +5,22 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
-from orn.stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl, record_start
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.intervals.decoder import fit_decoder
+from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
+from orn.stage2_train.runs.run_folder import (
+    append_jsonl,
+    newest_run,
+    read_jsonl,
+    record_start,
+    weights_digest,
+)
+from orn.stage2_train.runs.trained import open_model
+from tests.worlds.films import write_tiny_model
 
 
 def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
@@ -49,3 +62,16 @@ def test_records_come_back_in_order(tmp_path: Path) -> None:
         {"step": 2, "loss": None, "all": [None, 1.0]},
     ]
     assert [json.loads(line) for line in path.read_text().splitlines()] == read_jsonl(path)
+
+
+def test_a_decoder_with_other_classes_is_noticed(tmp_path) -> None:
+    """A model cannot be opened with it, and the calibration of its run is not current."""
+    write_tiny_model(tmp_path)
+    for number in (2, 3):
+        decoder = fit_decoder([np.array([0, 1])], [], number)
+        made_from = {"weights": weights_digest(tmp_path)}
+        write_temperatures(tmp_path, Temperatures(decoder=decoder, made_from=made_from))
+        if number == 2:
+            open_model(tmp_path, device="cpu")
+    with pytest.raises(CheckpointError, match="expected a decoder of 2 classes"):
+        open_model(tmp_path, device="cpu")
